@@ -22,6 +22,7 @@ type remedied struct {
 	begin  func(l *live)
 	do     func(l *live)
 	over   time.Duration // after what was done, until it is over
+	then   func(l *live) // what holds afterwards; nil = both apps hold the same
 }
 
 // runbook follows docs/operations.md line by line.
@@ -259,34 +260,229 @@ func TestRunbook_EachRemedyEndsItsAlert(t *testing.T) {
 		}
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			onLive(t, c.tuning, func(t *testing.T, l *live) {
-				l.users()
-				for i := range 12 {
-					l.person(crm.Left, fmt.Sprintf("p%d", i))
-				}
-				l.connect([2]string{`"conflict":"review"`, `"conflict":"left"`})
-				l.patch(l.con, `{"notify":{"enabled":true,"user":"ops@example.com"}}`)
-				l.start()
-				l.pull()
-				l.tell()
-				if mails, _ := l.told.take(); len(mails) > 0 {
-					t.Fatalf("told before anything is wrong: %+v", mails)
-				}
-				c.begin(l)
-				l.tell()
-				l.opened(kind)
-				l.mailed(kind, "")
-				c.do(l)
-				l.move(c.over + 6*time.Minute)
-				l.tell()
-				if open := each[alert.Alert](l, "/v1/alerts?state=open"); len(open) > 0 {
-					t.Errorf("still open: %+v", open)
-				}
-				l.mailed(kind, "over:")
-				l.inStep()
-			})
+			c.follow(t, kind)
 		})
 	}
+}
+
+// TestRunbook_OtherWays follows the runbook where a line names several things to do, or
+// several things that begin or end an alert.
+func TestRunbook_OtherWays(t *testing.T) {
+	t.Parallel()
+	for _, c := range otherWays {
+		t.Run(string(c.kind)+"/"+c.way, func(t *testing.T) {
+			t.Parallel()
+			kept := runbook[c.kind]
+			if c.tuning == (engine.Tuning{}) {
+				c.tuning = kept.tuning
+			}
+			if c.begin == nil {
+				c.begin = kept.begin
+			}
+			if c.do == nil {
+				c.do = kept.do
+			}
+			if c.over == 0 {
+				c.over = kept.over
+			}
+			c.follow(t, c.kind)
+		})
+	}
+}
+
+// follow brings an alert about, does what is to be done, and looks at what comes of it.
+func (c *remedied) follow(t *testing.T, kind alert.Kind) {
+	t.Helper()
+	onLive(t, c.tuning, func(t *testing.T, l *live) {
+		l.users()
+		for i := range 12 {
+			l.person(crm.Left, fmt.Sprintf("p%d", i))
+		}
+		l.connect([2]string{`"conflict":"review"`, `"conflict":"left"`})
+		l.patch(l.con, `{"notify":{"enabled":true,"user":"ops@example.com"}}`)
+		l.start()
+		l.pull()
+		l.tell()
+		if mails, _ := l.told.take(); len(mails) > 0 {
+			t.Fatalf("told before anything is wrong: %+v", mails)
+		}
+		c.begin(l)
+		l.tell()
+		l.opened(kind)
+		l.mailed(kind, "")
+		c.do(l)
+		l.move(c.over + 6*time.Minute)
+		l.tell()
+		if open := each[alert.Alert](l, "/v1/alerts?state=open"); len(open) > 0 {
+			t.Errorf("still open: %+v", open)
+		}
+		l.mailed(kind, "over:")
+		if c.then != nil {
+			c.then(l)
+		} else {
+			l.inStep()
+		}
+	})
+}
+
+// otherWays are further ways of what the runbook says. What is left out is as there.
+var otherWays = []struct {
+	kind alert.Kind
+	way  string
+	remedied
+}{
+	{kind: alert.MassDeletion, way: "discarded", remedied: remedied{
+		do: func(l *live) {
+			l.want(200, "POST", l.sync+"/deletions/discard", nil)
+			l.drain()
+		},
+		then: func(l *live) {
+			if n, left := l.deleted(), l.living(crm.Right); n != 0 || left != 12 {
+				l.t.Errorf("discarded, %d pairs ended, and %d people are left on the right", n, left)
+			}
+			l.begin("POST", l.sync+"/resync", nil)
+			l.drain()
+			l.tell()
+			l.opened(alert.MassDeletion) // they are found gone by a full look,
+			l.mailed(alert.MassDeletion, "")
+			l.want(200, "POST", l.sync+"/deletions/discard", nil)
+			l.drain()
+			l.tell()
+			l.mailed(alert.MassDeletion, "over:")
+			l.move(25 * time.Hour)
+			l.pull()
+			l.tell()
+			l.opened(alert.MassDeletion) // and by the audit
+			l.mailed(alert.MassDeletion, "")
+			for _, r := range l.hub.Core().Records("contacts") {
+				if _, err := l.hub.Core().RestoreRecord("contacts", r.ID); r.Deleted && err != nil {
+					l.t.Fatal(err)
+				}
+			}
+			l.want(200, "POST", l.sync+"/deletions/discard", nil)
+			l.drain()
+			l.run("POST", l.sync+"/resync", nil)
+			if n, left := l.deleted(), l.living(crm.Left); n != 0 || left != 12 {
+				l.t.Errorf("brought back, %d pairs ended, and %d people are on the left", n, left)
+			}
+			l.inStep()
+		},
+	}},
+	{kind: alert.MassChange, way: "discarded", remedied: remedied{
+		do: func(l *live) {
+			l.want(200, "POST", l.sync+"/mappings/title/changes/discard", nil)
+			l.drain()
+		},
+		then: func(l *live) {
+			l.run("POST", l.sync+"/resync", nil)
+			for i := range 12 {
+				ids := l.ids(fmt.Sprintf("p%d", i))
+				left, right := l.held(crm.Left, ids[0])["jobtitle"], l.held(crm.Right, ids[1])["Title"]
+				if left != "The same" || right != fmt.Sprintf("Title of p%d", i) {
+					l.t.Errorf("discarded, p%d is %q on the left and %q on the right", i, left, right)
+				}
+			}
+			l.edit(crm.Left, l.twin(crm.Left, "p3"), "jobtitle", "Chief")
+			l.pull()
+			if got := l.held(crm.Right, l.twin(crm.Right, "p3"))["Title"]; got != "Chief" {
+				l.t.Errorf("an edit after that does not travel: %q", got)
+			}
+			l.rests()
+		},
+	}},
+	{kind: alert.SwitchedOff, way: "enabled is false", remedied: remedied{
+		begin: func(l *live) { l.patch(l.con, `{"enabled":false}`) },
+		do: func(l *live) {
+			l.edit(crm.Left, l.twin(crm.Left, "p1"), "city", "Ghent")
+			l.patch(l.con, `{"enabled":true}`)
+			l.drain()
+		},
+	}},
+	{kind: alert.SwitchedOff, way: "the direction is off", remedied: remedied{
+		begin: func(l *live) { l.patch(l.sync, `{"direction":"off"}`) },
+		do: func(l *live) {
+			l.edit(crm.Left, l.twin(crm.Left, "p1"), "city", "Ghent")
+			l.patch(l.sync, `{"direction":"both"}`)
+			l.drain()
+		},
+	}},
+	{kind: alert.ManyErrors, way: "mended, then a run", remedied: remedied{
+		do: func(l *live) {
+			l.refuse("")
+			l.run("POST", l.sync+"/resync", nil)
+		},
+	}},
+	{kind: alert.NeedsAuth, way: "with other credentials", remedied: remedied{
+		do: func(l *live) {
+			l.hub.Core().AllowTokens()
+			l.credentials(hubspotfake.ClientSecret)
+			l.drain()
+		},
+	}},
+	{kind: alert.MissingRight, way: "the account is tested", remedied: remedied{
+		do: func(l *live) {
+			l.hub.Core().ClearFaults()
+			l.want(200, "POST", "/v1/accounts/"+string(l.left)+"/test", nil)
+			l.drain()
+		},
+	}},
+	{kind: alert.SchemaDrift, way: "the settings do without it", remedied: remedied{
+		do: func(l *live) {
+			l.want(204, "DELETE", l.sync+"/mappings/city", nil, "If-Match", "*")
+			l.drain()
+		},
+	}},
+	{kind: alert.HooksRefused, way: "the account is told the secret", remedied: remedied{
+		do: func(l *live) {
+			l.credentials("of somebody else")
+			l.edit(crm.Left, l.twin(crm.Left, "p1"), "city", "Bruges")
+			l.deliver(crm.Left)
+		},
+	}},
+	{kind: alert.QuotaSpent, way: "waited for", remedied: remedied{
+		begin: func(l *live) {
+			l.hub.Core().SetLimits(fakekit.Limits{Daily: 30})
+			for n := range 40 {
+				l.edit(crm.Left, l.twin(crm.Left, "p1"), "city", fmt.Sprintf("Town %d", n))
+				l.move(3 * time.Minute)
+				l.want(202, "POST", l.sync+"/pull", nil)
+				for range 20 {
+					l.work()
+					l.round()
+				}
+				if _, st := l.standing(); len(st.Waiting) > 0 {
+					return
+				}
+			}
+			l.t.Fatal("the calls of a day are never spent")
+		},
+		do: func(l *live) {
+			l.move(25 * time.Hour)
+			l.drain()
+		},
+		then: func(l *live) {
+			l.hub.Core().SetLimits(fakekit.Limits{}) // to look at everything takes more than a day's
+			l.inStep()
+		},
+	}},
+	{kind: alert.WriteLoop, way: "the other connection leaves the field alone", remedied: remedied{
+		do: func(l *live) {
+			for _, c := range each[crm.Connection](l, "/v1/connections") {
+				if c.Name == "Beside" {
+					l.want(204, "DELETE", "/v1/connections/"+string(c.ID)+"/syncs/contacts/mappings/title", nil, "If-Match", "*")
+					l.want(202, "POST", "/v1/connections/"+string(c.ID)+"/start", nil)
+				}
+			}
+			l.run("POST", l.record(crm.Left, l.twin(crm.Left, "p1"))+"/unfreeze", map[string]string{"field": "title"})
+		},
+	}},
+}
+
+// credentials gives the left account its credentials anew, with a secret for webhooks.
+func (l *live) credentials(secret string) {
+	l.t.Helper()
+	l.patch("/v1/accounts/"+string(l.left), fmt.Sprintf(
+		`{"credentials":{"kind":"token","token":%q,"webhook_secret":%q}}`, hubspotfake.PrivateToken, secret))
 }
 
 // opened returns the open alert of a kind.
