@@ -629,6 +629,9 @@ func (w *world) checkCounters() {
 					want["why:"+string(side)+":"+string(l.State)+":"+l.Code]++
 				}
 			}
+			if l.Left != "" && l.Right != "" && l.State != crm.StateDeleted {
+				want["pairs"]++
+			}
 		}
 		_ = r
 		w.countSettled(want, l)

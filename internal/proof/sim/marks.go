@@ -115,6 +115,7 @@ var marksExpected = []string{
 	"own_duplicate",
 	"own_duplicate_in_batch",
 	"page_listed_again",
+	"pair_gone_twice",
 	"pair_over_single",
 	"parked_before_the_cap",
 	"parked_denied",
