@@ -460,6 +460,10 @@ var recordCodes = []codeRow{
 		EffectWaits, "nothing; it goes on by itself within minutes, with a first run over everything",
 	},
 	{
+		"pairs_arriving", "pairs that were brought to the draft are linked first", EffectWaits,
+		"nothing; it goes on once they are linked. To do without them, cancel the runs that hold them",
+	},
+	{
 		"ambiguous_match", "more than one record could be the twin", EffectRecord,
 		"link the right one or merge them in the app",
 	},

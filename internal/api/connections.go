@@ -465,7 +465,7 @@ func (s *server) replace(
 		next.Begin(now, next.UpdatedAt)
 	}
 	who := access.From(ctx)
-	next.Former = now.Former
+	next.Former, next.Arriving = now.Former, now.Arriving
 	if moved(now, &next) {
 		next.Generation++
 		if next.Status != crm.StatusDraft { // of which nothing is known

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 )
@@ -294,7 +295,6 @@ func TestLive_SomebodyArrives(t *testing.T) {
 			return said
 		}
 		l.connect([2]string{`"schedule"`, `"behavior":{"to_right":"update_only","to_left":"update_only"},"schedule"`})
-		l.refused(409, "connection_draft", "POST", l.sync+"/links", map[string]any{"pairs": pairs})
 		l.start()
 		pair(l.twin(crm.Left, "both"), l.twin(crm.Right, "both"))
 		pair(lonely, "003000000000000AAA")
@@ -347,4 +347,107 @@ func TestLive_SomebodyArrives(t *testing.T) {
 			t.Errorf("of two pairs: %+v", one)
 		}
 	})
+}
+
+// TestLive_PairsAreBroughtToADraft: whoever arrives brings the pairs before anything runs:
+// the draft's plan takes them for linked, and when it starts nobody is made twice, whoever
+// is heard of meanwhile; a run that is cancelled takes its pairs back.
+func TestLive_PairsAreBroughtToADraft(t *testing.T) {
+	t.Parallel()
+	for _, starts := range []string{"start", "the plan is applied"} {
+		t.Run(starts, func(t *testing.T) {
+			t.Parallel()
+			onLive(t, engine.Tuning{ChunkSize: 5}, func(t *testing.T, l *live) {
+				const people = 24
+				var pairs []map[string]string
+				for i := range people {
+					pairs = append(pairs, map[string]string{
+						"left":  l.person(crm.Left, fmt.Sprint("l", i), "city", "Ghent"),
+						"right": l.person(crm.Right, fmt.Sprint("r", i)),
+					})
+				}
+				lonely := l.person(crm.Left, "lonely")
+				taken := map[string]string{"left": l.person(crm.Left, "back"), "right": l.person(crm.Right, "again")}
+				l.connect()
+				l.hooked(crm.Left, fakekit.Webhooks{})
+				bring := func(pairs []map[string]string, dry bool) (items []engine.PairVerdict, run *engine.Run) {
+					t.Helper()
+					var out struct {
+						Items []engine.PairVerdict
+						Run   *engine.Run
+					}
+					l.want(map[bool]int{true: 200, false: 202}[dry], "POST", l.sync+"/links", map[string]any{
+						"pairs": pairs, "dry_run": dry,
+					}).into(&out)
+					return out.Items, out.Run
+				}
+				if _, run := bring(pairs[:10], true); run != nil {
+					t.Errorf("a dry run: %+v", run)
+				}
+				var first engine.Run
+				for _, part := range [][]map[string]string{pairs[:10], pairs[10:], {taken}} {
+					items, run := bring(part, false)
+					for _, one := range items {
+						if one.Result != engine.PairLinks {
+							t.Errorf("brought: %+v", one)
+						}
+					}
+					first = *run
+				}
+				other := []map[string]string{{"left": lonely, "right": pairs[3]["right"]}}
+				if items, _ := bring(other, true); items[0].Code != "pair_twice" || items[0].Side != crm.Right {
+					t.Errorf("with another one: %+v", items[0])
+				}
+				l.want(200, "POST", "/v1/runs/"+string(first.ID)+"/cancel", nil)
+				l.round()
+				if v := each[engine.RecordView](l, l.sync+"/records"); len(v) != 0 {
+					t.Errorf("a draft linked %+v", v)
+				}
+				waits := each[engine.Run](l, "/v1/runs?connection="+strings.TrimPrefix(l.con, "/v1/connections/"))
+				if len(waits) != 3 || waits[2].State != engine.RunRunning || len(waits[2].Waiting) == 0 ||
+					waits[2].Waiting[0].Code != "connection_draft" {
+					t.Errorf("runs of the draft: %+v", waits)
+				}
+
+				plan := l.planned(map[string]any{})
+				if n := plan.Totals[crm.Conflict]; n != people { // about the addresses, as pairs
+					t.Errorf("the plan pairs %d, want %d: %v", n, people, plan.Totals)
+				}
+				if n := plan.Totals[crm.Created]; n != 3 { // lonely, and the two whose run was cancelled
+					t.Errorf("the plan makes %d, want 3: %v", n, plan.Totals)
+				}
+				if starts == "start" {
+					l.want(202, "POST", l.con+"/start", nil)
+				} else {
+					l.want(202, "POST", "/v1/plans/"+string(plan.ID)+"/apply", nil)
+				}
+				l.edit(crm.Left, pairs[people-1]["left"], "jobtitle", "Cook")
+				l.deliver(crm.Left) // before a tick has come by
+				if got := l.held(crm.Right, pairs[people-1]["right"])["Title"]; got != "Cook" {
+					t.Errorf("what was heard of meanwhile: %q", got)
+				}
+				if left, right := l.living(crm.Left), l.living(crm.Right); left != people+3 || right != people+3 {
+					t.Errorf("%d and %d people, want %d", left, right, people+3)
+				}
+				for _, p := range pairs {
+					if v := l.view(crm.Left, p["left"]); string(v.Partner) != p["right"] {
+						t.Errorf("%v: %s %s %s", p, v.Partner, v.State, v.Code)
+					}
+					if got := l.held(crm.Right, p["right"])["MailingCity"]; got != "Ghent" {
+						t.Errorf("%v: a blank is filled with %q", p, got)
+					}
+				}
+				for _, r := range each[engine.Run](l, "/v1/runs?connection="+strings.TrimPrefix(l.con, "/v1/connections/")) {
+					if r.Outcomes[crm.Stale] > 0 || r.State == engine.RunFailed || r.State == engine.RunRunning {
+						t.Errorf("%+v", r)
+					}
+				}
+				l.edit(crm.Right, pairs[3]["right"], "Title", "Pilot")
+				l.pull()
+				if got := l.held(crm.Left, pairs[3]["left"])["jobtitle"]; got != "Pilot" {
+					t.Errorf("an edit: %q", got)
+				}
+			})
+		})
+	}
 }

@@ -49,6 +49,8 @@ type Connection struct {
 
 	Changes map[SyncID]Changes `json:"-"` // to whom changed settings apply; server-owned
 	Former  []Former           `json:"-"` // what its syncs joined before; server-owned
+	// syncs to which pairs were brought while it was a draft, which are not linked yet; server-owned
+	Arriving []SyncID `json:"-"`
 }
 
 // End is one end of a connection.

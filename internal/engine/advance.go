@@ -150,36 +150,45 @@ func chunkID(r *storedRun, hints []hint) string {
 // while the window has room, and ends it when everything was worked. It
 // reports whether the run is over.
 func (e *Engine) Advance(ctx context.Context, ws crm.WorkspaceID, id crm.RunID) (over bool, err error) {
+	over, _, err = e.advance(ctx, ws, id)
+	return over, err
+}
+
+// advance is Advance, and says whether the run stands still until its sync may work.
+func (e *Engine) advance(ctx context.Context, ws crm.WorkspaceID, id crm.RunID) (over, stands bool, err error) {
 	r, err := e.loadRun(ctx, ws, id)
 	if err != nil || !r.open() {
-		return true, err
+		return true, false, err
 	}
 	sc := scope{ws, r.Run.Connection, r.Run.Sync}
 	conn, err := e.connection(ctx, ws, r.Run.Connection)
 	if fault.Is(err, fault.NotFound) ||
 		err == nil && (conn.Generation != r.Generation || conn.Status == crm.StatusDeleting) {
 		r.From = nil // a place in another account's list
-		return true, e.finish(ctx, sc, r, RunCancelled, "connection_changed",
+		return true, false, e.finish(ctx, sc, r, RunCancelled, "connection_changed",
 			"the connection was deleted or joined to other accounts")
 	}
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	if ok, _ := runnable(conn, sc.sync); !ok && r.Run.Kind != RunPlan {
-		return false, nil // goes on when the sync is on again
+		return false, true, nil // goes on when the sync is on again
+	}
+	if r.waitsForPairs(conn) {
+		return false, true, nil
 	}
 	s, err := e.open(ctx, sc, conn)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	if s.tombs, err = e.tombsOf(ctx, ws, 0, false); err != nil {
-		return false, err
+		return false, false, err
 	}
 	if err := s.advance(ctx, r); err != nil {
-		return false, err
+		return false, false, err
 	}
 	s.goesOn(ctx)
-	return !r.open(), nil
+	return !r.open(), false, nil
 }
 
 // listFor is how long a run is gone on with before the tick looks after the

@@ -29,7 +29,7 @@
 //     deliver, chunk, intake, kept, triage, causes, backoff, park, told
 //   - Records and links (what is remembered of a pair, and who holds it): link,
 //     link_load, gather, claims, stale, recall, inherit, elsewhere, attribute
-//   - Twins (which record of the other app is the same): twins, lookups, byhand, inbulk, pairs,
+//   - Twins (which record of the other app is the same): twins, lookups, byhand, inbulk, pairs, arrive,
 //     decided
 //   - Merges and what is gone (records that became one, or none): merge,
 //     merge_books, merge_find, gone, tombs

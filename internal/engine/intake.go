@@ -94,10 +94,12 @@ func (e *Engine) accept(ctx context.Context, sc scope, conn *crm.Connection, sid
 		cs = append(cs, e.newChunk(sc, conn, RunWebhook, run, side, part))
 	}
 	ok, code := runnable(conn, sc.sync)
-	if ok && e.backlog(ctx) <= e.Tuning.InboxAfter {
+	switch {
+	case ok && arrives(conn, sc.sync):
+		code = codePairsArrive
+	case ok && e.backlog(ctx) <= e.Tuning.InboxAfter:
 		return e.send(ctx, cs)
-	}
-	if ok {
+	case ok:
 		e.Mark("inbox_backlog")
 		code = "backlog"
 	}

@@ -42,7 +42,7 @@ const codePairTwice = "pair_twice"
 // LinkPairs links records that somebody knows to be one, as LinkRecords does for two, or
 // says what would become of each pair. Pairs are judged one by one: one that is refused
 // keeps no other from being linked. The run carries out those that are not refused; nil
-// for a dry run.
+// for a dry run. A draft keeps them until it starts, and links them before anything else.
 func (e *Engine) LinkPairs(
 	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, pairs []PairOfIDs, dry bool,
 ) ([]PairVerdict, *Run, error) {
@@ -57,7 +57,7 @@ func (e *Engine) LinkPairs(
 			hints.Left = append(hints.Left, hint{ID: p.Left, Force: true, Op: opLink, Partner: p.Right})
 		}
 	}
-	r, err := e.handRun(ctx, sc, RunRecord, hints)
+	r, err := e.bring(ctx, sc, hints)
 	return out, &r, err
 }
 
@@ -83,8 +83,13 @@ func (e *Engine) judgePairs(ctx context.Context, sc scope, pairs []PairOfIDs) ([
 			return nil, err
 		}
 	}
+	before, err := e.loadBrought(ctx, sc, s.conn)
+	if err != nil {
+		return nil, err
+	}
 	for i := range out {
 		s.judgeStored(&out[i], [2]*unit{us[0][i], us[1][i]}, times)
+		before.judge(&out[i])
 	}
 	for side := range us {
 		var ask []*unit

@@ -223,6 +223,9 @@ func (s *session) planLots(ctx context.Context, jobs []*job) (err error) {
 			return errTime
 		}
 		j.begun = true
+		if err := s.planBrought(ctx, us); err != nil {
+			return err
+		}
 		if size, ok := s.tooLong(j, us); ok {
 			if err := s.split(ctx, j, size); err != nil {
 				return err
@@ -314,6 +317,9 @@ func (s *session) listedFromLeft(u *unit) bool {
 	if u.side == crm.Left {
 		return false
 	}
+	if u.brought {
+		return u.rec.Left != nil
+	}
 	if u.link.paired() {
 		return (u.link.State != crm.StateDeleted || u.own() == nil) && !s.passedFromLeft(u)
 	}
@@ -365,8 +371,8 @@ func (s *session) changeOf(u *unit) Change {
 	if u.undoes() && (u.back == nil || !u.back.wants()) {
 		c.Digest = ""
 	}
-	if c.Action == crm.Unchanged {
-		c.Digest = "" // there is nothing to apply
+	if c.Action == crm.Unchanged || u.brought {
+		c.Digest = "" // there is nothing to apply: a pair that was brought is linked before
 	}
 	return c
 }
@@ -381,7 +387,7 @@ func (e *Engine) advanceOpen(ctx context.Context, sc scope) (busy bool, err erro
 		return false, err
 	}
 	for _, it := range page.Items {
-		over, err := e.Advance(ctx, sc.ws, crm.RunID(it.Sort))
+		over, stands, err := e.advance(ctx, sc.ws, crm.RunID(it.Sort))
 		if fault.Is(err, fault.NotFound) {
 			over, err = true, nil
 		}
@@ -389,7 +395,7 @@ func (e *Engine) advanceOpen(ctx context.Context, sc scope) (busy bool, err erro
 			return true, err
 		}
 		if !over {
-			busy = true
+			busy = busy || !stands
 			continue
 		}
 		if _, err := e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}}); err != nil {

@@ -206,7 +206,7 @@ func (e *Engine) launch(ctx context.Context, sc scope, r *storedRun, with ...sto
 func (e *Engine) sendEntered(ctx context.Context, sc scope, conn *crm.Connection, id crm.RunID) {
 	s := &session{Engine: e, scope: sc, conn: conn}
 	r, err := e.loadRun(ctx, sc.ws, id)
-	if err == nil {
+	if err == nil && !r.waitsForPairs(conn) {
 		_, err = s.sendRest(ctx, r)
 	}
 	if r != nil {

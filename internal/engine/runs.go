@@ -47,6 +47,7 @@ type storedRun struct {
 	Generation int64               `json:"gen"`
 	Config     int64               `json:"cfg,omitempty"`   // version of the connection that it began under
 	Later      bool                `json:"later,omitempty"` // it notes what differs, and writes nothing
+	First      bool                `json:"first,omitempty"` // pairs that a draft was brought: all else waits for them
 	Phase      phase               `json:"phase"`
 	Because    string              `json:"because,omitempty"` // why everything is listed although nobody asked: a code
 	Full       bool                `json:"full,omitempty"`    // every record, not only changes

@@ -157,7 +157,11 @@ func (e *Engine) attendRunning(
 			return false, err
 		}
 	}
-	drained, err := e.drainInbox(ctx, sc, conn, ok)
+	arrived, err := e.attendArriving(ctx, sc, conn, ok)
+	if err != nil {
+		return false, err
+	}
+	drained, err := e.drainInbox(ctx, sc, conn, ok && !arrives(conn, sc.sync))
 	if err != nil {
 		return false, err
 	}
@@ -181,7 +185,7 @@ func (e *Engine) attendRunning(
 	if err != nil {
 		return false, err
 	}
-	if busy = busy || open || gone || drained || replayed || decided; busy || listening || ended || st.OpenRun != "" {
+	if busy = busy || open || arrived || gone || drained || replayed || decided; busy || listening || ended || st.OpenRun != "" {
 		return busy, nil
 	}
 	if ok {

@@ -23,7 +23,9 @@ type unit struct {
 	beside bool         // a plan's change and something else that was heard of the record
 	into   *unit        // merged into another unit of this batch
 	took   []*unit      // those merged into this one: found to be its twin
-	link   *link        // nil = never seen
+	// a plan's, in a draft that was brought its pair
+	brought bool
+	link    *link // nil = never seen
 
 	back *takeBack // what is to be taken back; nil = nothing
 

@@ -378,6 +378,9 @@ func (e *Engine) waitings(ctx context.Context, sc scope, conn *crm.Connection) (
 	if !ok {
 		return out, nil
 	}
+	if arrives(conn, sc.sync) {
+		out = append(out, Waiting{Code: codePairsArrive, Since: conn.StatusAt})
+	}
 	for _, side := range crm.Sides {
 		if s := known.Sides.Get(side); s != nil {
 			out = append(out, Waiting{

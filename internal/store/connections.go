@@ -24,6 +24,8 @@ type storedConnection struct {
 
 	Changes map[crm.SyncID]crm.Changes `json:"changes,omitempty"`
 	Former  []crm.Former               `json:"former,omitempty"`
+
+	Arriving []crm.SyncID `json:"arriving,omitempty"`
 }
 
 // ConnectionKey names a connection's item.
@@ -60,7 +62,7 @@ func SaveConnection(ctx context.Context, s Store, ws crm.WorkspaceID, c *crm.Con
 func ConnectionWrite(ws crm.WorkspaceID, c *crm.Connection, seen int64) (Write, error) {
 	sc := storedConnection{
 		V: connectionFormat, Generation: c.Generation, Version: c.Version, StatusAt: c.StatusAt, Document: *c,
-		Changes: c.Changes, Former: c.Former,
+		Changes: c.Changes, Former: c.Former, Arriving: c.Arriving,
 	}
 	for i := range c.Syncs {
 		if at := c.Syncs[i].Activities.Since; !at.IsZero() {
@@ -115,7 +117,7 @@ func DecodeConnection(item Item) (*crm.Connection, error) {
 	}
 	c := sc.Document
 	c.Generation, c.Version, c.StatusAt, c.Changes = sc.Generation, sc.Version, sc.StatusAt, sc.Changes
-	c.Former = sc.Former
+	c.Former, c.Arriving = sc.Former, sc.Arriving
 	for i := range c.Syncs {
 		c.Syncs[i].Activities.Since = sc.Since[c.Syncs[i].ID]
 	}

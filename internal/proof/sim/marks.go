@@ -98,6 +98,7 @@ var marksExpected = []string{
 	"mass_change_confirmed",
 	"mass_change_discarded",
 	"mass_change_halted",
+	"mass_change_heard_of_again",
 	"mass_change_shown",
 	"mass_change_weighed",
 	"match_ambiguous",
