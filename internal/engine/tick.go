@@ -185,7 +185,8 @@ func (e *Engine) attendRunning(
 	if err != nil {
 		return false, err
 	}
-	if busy = busy || open || arrived || gone || drained || replayed || decided; busy || listening || ended || st.OpenRun != "" {
+	busy = busy || open || arrived || gone || drained || replayed || decided
+	if busy || listening || ended || st.OpenRun != "" {
 		return busy, nil
 	}
 	if ok {
