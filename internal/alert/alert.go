@@ -56,6 +56,7 @@ type Condition struct {
 	Since   time.Time     `json:"since"`
 	Count   int64         `json:"count" doc:"Of what the summary speaks of: records, runs, messages, fields, deliveries"`
 	Of      int64         `json:"of,omitempty" doc:"Out of how many"`
+	Detail  string        `json:"detail,omitempty" doc:"Of fields that are gone or changed: which, what they were and are, and what would mend it"`
 }
 
 // key tells conditions apart that are there at once: what stays the same while

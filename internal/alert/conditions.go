@@ -2,7 +2,10 @@ package alert
 
 import (
 	"cmp"
+	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/account"
@@ -387,7 +390,7 @@ func ofStatus(f *facts, st *engine.SyncStatus, s *syncMemory, add func(Condition
 	ofWaits(st, add)
 	if n := len(st.Held); n > 0 {
 		since := slices.MinFunc(st.Held, func(a, b engine.HeldPart) int { return a.Since.Compare(b.Since) }).Since
-		add(Condition{Kind: SchemaDrift, Sync: st.Sync, Since: since, Count: int64(n)})
+		add(Condition{Kind: SchemaDrift, Sync: st.Sync, Since: since, Count: int64(n), Detail: driftSaid(st.Held)})
 	}
 	if st.Frozen != nil {
 		add(Condition{Kind: WriteLoop, Sync: st.Sync, Count: st.Frozen.Links})
@@ -448,4 +451,60 @@ func ofConnection(f *facts, add func(Condition)) {
 	if len(f.syncs) > 0 && f.syncs[0].Dead > 0 { // counted for the whole connection
 		add(Condition{Kind: DeadLetters, Count: f.syncs[0].Dead})
 	}
+}
+
+// driftsSaid is how many held parts an alert tells of; the status lists all.
+const driftsSaid = 5
+
+// driftSaid says of held parts what their fields were and are, and what would mend them.
+func driftSaid(parts []engine.HeldPart) string {
+	var said []string
+	for i := range parts[:min(len(parts), driftsSaid)] {
+		p := &parts[i]
+		one := fmt.Sprintf("%s %s: the %s field %s ", p.Kind, p.ID, p.Side, p.Field)
+		switch {
+		case p.Was != nil && p.Is != nil:
+			one += "was " + shapeSaid(p.Was, p.Is) + " and is " + shapeSaid(p.Is, p.Was)
+		case p.Detail != "":
+			one += "does not fit any more: " + p.Detail
+		default:
+			one += "is gone"
+		}
+		if b, err := json.Marshal(p.Repair); err == nil && p.Repair != nil {
+			one += "; a patch of the mapping would mend it: " + string(b)
+		}
+		said = append(said, one)
+	}
+	if n := len(parts) - len(said); n > 0 {
+		said = append(said, fmt.Sprintf("and %d more", n))
+	}
+	return strings.Join(said, ". ")
+}
+
+// shapeSaid says of a field's shape what another one does not have.
+func shapeSaid(s, o *engine.FieldShape) string {
+	var words []string
+	if s.Type != o.Type || s.Multiple != o.Multiple {
+		kind := string(s.Type)
+		if s.Multiple {
+			kind += " of several"
+		}
+		words = append(words, kind)
+	}
+	switch {
+	case s.ReadOnly && !o.ReadOnly:
+		words = append(words, "read-only")
+	case !s.ReadOnly && o.ReadOnly:
+		words = append(words, "writable")
+	}
+	if len(s.Options) > 0 {
+		var names []string
+		for _, one := range s.Options[:min(len(s.Options), driftsSaid)] {
+			names = append(names, one.Value)
+		}
+		words = append(words, "with "+strings.Join(names, ", "))
+	} else if len(o.Options) > 0 {
+		words = append(words, "without")
+	}
+	return strings.Join(words, ", ")
 }

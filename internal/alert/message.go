@@ -97,6 +97,9 @@ func (e *event) text(b *strings.Builder) {
 		line("Sync", string(a.Sync))
 	}
 	line("What", a.Summary)
+	if a.Detail != "" {
+		line("Which", a.Detail)
+	}
 	line("Since", stamp(a.Since))
 	if e.event == EventResolved {
 		line("Over since", stamp(a.Until))

@@ -92,10 +92,11 @@ var dictionary = map[Kind]words{
 	},
 	SchemaDrift: {
 		func(c *Condition) string {
-			return fmt.Sprintf("%d parts of the settings rest because a field is gone", c.Count)
+			return fmt.Sprintf("%d parts of the settings rest because a field is gone or changed", c.Count)
 		},
 		"their values stay as they are; everything else goes on",
-		"bring the fields back or give the right to see them, or change the settings: GET …/status lists them under held",
+		"bring the fields back or give the right to see them, or change the settings: GET …/syncs/{sync}/held lists them; " +
+			"POST …/held/{mapping}/release looks again at once",
 	},
 	HooksRefused: {
 		func(c *Condition) string {

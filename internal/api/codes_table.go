@@ -436,6 +436,12 @@ var recordCodes = []codeRow{
 		"fill in the field, or give its mapping a default value",
 	},
 	{
+		"field_changed", "the app made another kind of field of it: of another type, read-only, or without an option that a " +
+			"mapping names; the mapping is held as if the field were gone, and everything else goes on",
+		EffectField, "see held[] in the sync's status: what the field was and is, and a patch where one is known; mend the " +
+			"mapping, or change the field back in the app",
+	},
+	{
 		"field_missing", "the app no longer has the field, or does not show it: archived, deleted, renamed, or without " +
 			"the right to see it; " +
 			"what uses it is held, nothing is written, left out or made because of it, and it goes on by itself when the " +
@@ -733,6 +739,8 @@ var recordCodes = []codeRow{
 	{"sync_not_found", "the connection has no such sync", EffectRequest, "check the ID of the sync"},
 	{"sync_required", "the call needs a sync", EffectRequest, "add the parameter sync"},
 	{"not_running", "only a running connection can be paused", EffectRequest, "look at its status"},
+	{"not_held", "the part is not held", EffectRequest, "nothing: what it maps travels; see …/held for what is"},
+	{"part_not_found", "the sync has no mapping or rule of that ID", EffectRequest, "see …/held for what can be released"},
 	{
 		"not_halted", "no deletions, or no changes of the mapping, wait for a decision", EffectRequest,
 		"look at the status of the connection",

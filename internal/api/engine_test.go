@@ -660,6 +660,22 @@ func (f *fakeEngine) ConfirmDeletions(_ context.Context, _ crm.WorkspaceID, _ cr
 	return nil
 }
 
+func (f *fakeEngine) ListHeld(
+	context.Context, crm.WorkspaceID, crm.ConnectionID, crm.SyncID,
+) ([]engine.HeldItem, error) {
+	return nil, f.trouble()
+}
+
+func (f *fakeEngine) ReleaseHeld(
+	_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, part string,
+) (engine.Run, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Run{}, err
+	}
+	f.note("release %s %s", sync, part)
+	return f.run(ws, id, sync, engine.RunResync), nil
+}
+
 func (f *fakeEngine) ConfirmChanges(
 	_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID,
 ) error {

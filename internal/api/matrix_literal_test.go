@@ -106,6 +106,8 @@ DELETE /v1/connections/{id}/syncs/{sync}/mappings/{part}             401  403   
 GET    /v1/connections/{id}/syncs/{sync}/match                       401  200    403    200    200   200      404
 PUT    /v1/connections/{id}/syncs/{sync}/match                       401  403    403    403    200   200      404
 PATCH  /v1/connections/{id}/syncs/{sync}/match                       401  403    403    403    200   200      404
+GET    /v1/connections/{id}/syncs/{sync}/held                        401  200    403    200    200   200      404
+POST   /v1/connections/{id}/syncs/{sync}/held/{mapping}/release      401  403    403    202    202   202      404
 POST   /v1/connections/{id}/syncs/{sync}/mappings/{mapping}/changes/confirm 401  403    403    403    202   202      404
 POST   /v1/connections/{id}/syncs/{sync}/mappings/{mapping}/changes/discard 401  403    403    403    200   200      404
 POST   /v1/connections/{id}/syncs/{sync}/rules/preview               401  403    403    200    200   200      404

@@ -126,6 +126,11 @@ type Engine interface {
 		error)
 	// Held lists, by sync, what rests because a field is gone; it asks no app.
 	Held(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) (map[crm.SyncID][]engine.HeldPart, error)
+	// ListHeld lists what of one sync stands still, with what waits; it asks no app.
+	ListHeld(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID) ([]engine.HeldItem, error)
+	// ReleaseHeld asks the apps whether what holds a part is over, and lets it go on.
+	ReleaseHeld(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, part string) (engine.Run,
+		error)
 	// AccountWaits lists, by account, what stands still because of it.
 	AccountWaits(ctx context.Context, ws crm.WorkspaceID) (map[crm.AccountID][]engine.Waiting, error)
 	// CatchUp lets syncs that were switched on again look at once what they missed.

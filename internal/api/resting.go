@@ -21,18 +21,23 @@ func (v *validation) resting(i int, set *reconcile.Settings, problems []mapping.
 	if was == nil {
 		return problems
 	}
-	var roots []string
+	type rest struct {
+		root    string
+		changed bool
+	}
+	var rests []rest
 	for _, h := range set.Held() {
 		root := partOf(h.Pointer)
 		if !samePart(was, now, &h) {
 			continue
 		}
-		roots = append(roots, root)
+		rests = append(rests, rest{root, h.Code != ""})
 		v.held = append(v.held, v.heldPart(i, &h))
 	}
 	return slices.DeleteFunc(slices.Clone(problems), func(p mapping.Problem) bool {
-		return p.Code == mapping.CodeUnknownField && slices.ContainsFunc(roots, func(root string) bool {
-			return p.Pointer == root || strings.HasPrefix(p.Pointer, root+"/")
+		return slices.ContainsFunc(rests, func(r rest) bool {
+			return (p.Code == mapping.CodeUnknownField || r.changed && reconcile.Drifts(p.Code)) &&
+				(p.Pointer == r.root || strings.HasPrefix(p.Pointer, r.root+"/"))
 		})
 	})
 }
@@ -56,7 +61,7 @@ func (v *validation) heldPart(i int, h *reconcile.Held) engine.HeldPart {
 	part := engine.NewHeldPart(h)
 	for _, known := range v.known[v.c.Syncs[i].ID] {
 		if known.Side == part.Side && known.Field == part.Field {
-			part.Since = known.Since
+			part.Since, part.Was, part.Is, part.Repair = known.Since, known.Was, known.Is, known.Repair
 		}
 	}
 	part.Pointer = "/syncs/" + strconv.Itoa(i) + part.Pointer

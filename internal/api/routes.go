@@ -397,6 +397,15 @@ var routes = []route{
 		summary: "Forget a halted mapping's mass change", scoped: true,
 	},
 	{
+		id: "list-held", method: http.MethodGet, path: "/v1/connections/{id}/syncs/{sync}/held", level: reads, tag: "runs",
+		summary: "What of a sync stands still while the rest goes on, with what waits", scoped: true,
+	},
+	{
+		id: "release-held", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/held/{mapping}/release",
+		level: works, tag: "runs", summary: "Ask the apps whether what holds a part is over, and let it go on", status: 202,
+		scoped: true,
+	},
+	{
 		id: "discard-deletions", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/deletions/discard",
 		level: admins, tag: "runs", summary: "Forget a halted sync's deletions", scoped: true,
 	},

@@ -24,6 +24,8 @@ func (s *server) registerRunning() {
 	handle(s, "resync-sync", s.startRun(engine.RunResync))
 	handle(s, "confirm-deletions", s.confirmDeletions)
 	handle(s, "discard-deletions", s.discardDeletions)
+	handle(s, "list-held", s.listHeld)
+	handle(s, "release-held", s.releaseHeld)
 	handle(s, "confirm-changes", s.confirmChanges)
 	handle(s, "discard-changes", s.discardChanges)
 }

@@ -465,6 +465,20 @@ func (l *live) walkLog(bad string) {
 	l.refused(404, "not_found", "POST", "/v1/dead-letters/redrive?connection=con_none", nil)
 	l.refused(409, "not_halted", "POST", l.sync+"/deletions/confirm", nil)
 	l.refused(409, "not_halted", "POST", l.sync+"/deletions/discard", nil)
+	l.want(200, "GET", l.sync+"/held", nil)
+	l.refused(409, "not_held", "POST", l.sync+"/held/title/release", nil)
+	l.refused(404, "part_not_found", "POST", l.sync+"/held/none/release", nil)
+	l.refused(404, "not_found", "GET", l.con+"/syncs/none/held", nil)
+	for _, back := range []bool{false, true} {
+		if err := drifts["read-only"].turn(l, back); err != nil {
+			l.t.Fatal(err)
+		}
+		if !back {
+			l.refreshed(0)
+			continue
+		}
+		l.run("POST", l.sync+"/held/title/release", nil)
+	}
 	l.refused(409, "not_halted", "POST", l.sync+"/mappings/title/changes/confirm", nil)
 	l.refused(409, "not_halted", "POST", l.sync+"/mappings/title/changes/discard", nil)
 }

@@ -71,6 +71,14 @@ func (s surface) ConfirmDeletions(ctx context.Context, ws crm.WorkspaceID, id cr
 	return s.Engine.ConfirmDeletions(ctx, ws, id, sync)
 }
 
+// ReleaseHeld implements api.Engine.
+func (s surface) ReleaseHeld(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, part string,
+) (engine.Run, error) {
+	defer s.tick.ring()
+	return s.Engine.ReleaseHeld(ctx, ws, id, sync, part)
+}
+
 // ConfirmChanges implements api.Engine.
 func (s surface) ConfirmChanges(
 	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID,

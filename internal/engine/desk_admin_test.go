@@ -186,13 +186,15 @@ func deskCalls(ctx context.Context, d *desk, sync crm.SyncID) map[string]func() 
 			_, _, err := d.LinkPairs(ctx, ws, con, sync, []PairOfIDs{{bobLeft, bobRight}, {annLeft, "r_ann"}}, false)
 			return err
 		},
-		"retry":   func() error { _, err := d.RetryFailed(ctx, ws, LogFilter{Connection: con, Sync: sync}); return err },
-		"redrive": func() error { _, err := d.RedriveDead(ctx, ws, con); return err },
-		"held":    func() error { _, err := d.Held(ctx, ws, con); return err },
-		"status":  func() error { _, err := d.Status(ctx, ws, con); return err },
-		"records": func() error { _, _, err := d.ListRecords(ctx, ws, con, sync, RecordFilter{}, 10, ""); return err },
-		"record":  func() error { _, err := d.GetRecord(ctx, ws, con, sync, crm.Left, bobLeft); return err },
-		"explain": func() error { _, err := d.Explain(ctx, ws, con, sync, crm.Left, bobLeft); return err },
+		"retry":     func() error { _, err := d.RetryFailed(ctx, ws, LogFilter{Connection: con, Sync: sync}); return err },
+		"redrive":   func() error { _, err := d.RedriveDead(ctx, ws, con); return err },
+		"held list": func() error { _, err := d.ListHeld(ctx, ws, con, sync); return err },
+		"release":   func() error { _, err := d.ReleaseHeld(ctx, ws, con, sync, "title"); return err },
+		"held":      func() error { _, err := d.Held(ctx, ws, con); return err },
+		"status":    func() error { _, err := d.Status(ctx, ws, con); return err },
+		"records":   func() error { _, _, err := d.ListRecords(ctx, ws, con, sync, RecordFilter{}, 10, ""); return err },
+		"record":    func() error { _, err := d.GetRecord(ctx, ws, con, sync, crm.Left, bobLeft); return err },
+		"explain":   func() error { _, err := d.Explain(ctx, ws, con, sync, crm.Left, bobLeft); return err },
 		"stranger": func() error {
 			_, err := d.Explain(ctx, ws, con, sync, crm.Left, "stranger")
 			return err

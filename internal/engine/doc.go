@@ -36,7 +36,7 @@
 //   - Recovery (what an ended process had begun): recover, recover_create,
 //     recover_fence, recover_log, recover_update
 //   - Refusals and brakes (what does not go on, since when and why): refuse,
-//     again, held, barred, brakes, mass, loop, unlistable, outage, waiting
+//     again, held, drift, release, barred, brakes, mass, loop, unlistable, outage, waiting
 //   - Runs (asked-for work from start to end, plans included): runs, advance,
 //     missing, seen, plans, preview, changes
 //   - Undo (what a run or an entry of the log changed, put back): undo, takeback,

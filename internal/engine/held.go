@@ -22,22 +22,33 @@ const (
 	maxRested   = 100             // parts that a run lists
 )
 
-// codeFieldMissing warns of what is held: see reconcile.Held.
-const codeFieldMissing = reconcile.CodeFieldMissing
+// These warn of what is held: see reconcile.Held.
+const (
+	codeFieldMissing = reconcile.CodeFieldMissing
+	codeFieldChanged = reconcile.CodeFieldChanged
+)
 
-// HeldPart is a part of the settings that rests because a field is gone.
+// heldCodes are the two, in the order in which they are told.
+var heldCodes = []string{codeFieldMissing, codeFieldChanged}
+
+// HeldPart is a part of the settings that rests because a field is gone or changed.
 type HeldPart struct {
 	Kind    reconcile.HeldKind `json:"kind"` // mapping, rule, action, match_step or stamp
 	ID      string             `json:"id"`
 	Pointer string             `json:"pointer"` // in the sync
 	Side    crm.Side           `json:"side"`
 	Field   string             `json:"field"`
-	Since   time.Time          `json:"since,omitzero"` // when it was first missed
+	Since   time.Time          `json:"since,omitzero"` // when it was first missed, or found changed
+	Code    string             `json:"code"`           // field_missing, field_changed
+	Detail  string             `json:"detail,omitempty"`
 	Remedy  string             `json:"remedy"`
+	Was     *FieldShape        `json:"was,omitempty"`    // of a field that changed, if that is known
+	Is      *FieldShape        `json:"is,omitempty"`     // what it is instead
+	Repair  map[string]any     `json:"repair,omitempty"` // a merge patch of the mapping that would mend it
 }
 
 // heldParts lists what rests in a sync.
-func heldParts(set *reconcile.Settings, schemas [2]cachedSchema) []HeldPart {
+func heldParts(set *reconcile.Settings, conf *crm.Sync, schemas [2]cachedSchema) []HeldPart {
 	var out []HeldPart
 	for _, h := range set.Held() {
 		cs := schemas[h.Side.Index()]
@@ -47,6 +58,9 @@ func heldParts(set *reconcile.Settings, schemas [2]cachedSchema) []HeldPart {
 		}
 		part := NewHeldPart(&h)
 		part.Since = since
+		if h.Code != "" {
+			part.tellChange(&cs, h.Code, lineOf(conf, crm.MappingID(h.ID)))
+		}
 		out = append(out, part)
 	}
 	return out
@@ -54,16 +68,29 @@ func heldParts(set *reconcile.Settings, schemas [2]cachedSchema) []HeldPart {
 
 // NewHeldPart says what to do about a part that rests.
 func NewHeldPart(h *reconcile.Held) HeldPart {
-	return HeldPart{
-		Kind: h.Kind, ID: h.ID, Pointer: h.Pointer, Side: h.Side, Field: h.Field,
-		Remedy: "bring the field back in the " + string(h.Side) + " app, or give the account's user the right to see it; " +
-			"if it was renamed or is gone for good, name another in the settings",
+	p := HeldPart{
+		Kind: h.Kind, ID: h.ID, Pointer: h.Pointer, Side: h.Side, Field: h.Field, Detail: h.Detail,
+		Code: codeFieldMissing, Remedy: remedyOf(h),
 	}
+	if h.Code != "" {
+		p.Code = codeFieldChanged
+	}
+	return p
+}
+
+// lineOf is a line of a sync's document; nil = it has none of that name.
+func lineOf(conf *crm.Sync, id crm.MappingID) *crm.Mapping {
+	for _, m := range conf.Lines() {
+		if m.ID == id {
+			return &m
+		}
+	}
+	return nil
 }
 
 // noteHeldParts keeps in a run what rests while it goes on. It is stored with the run.
 func (s *session) noteHeldParts(r *storedRun) {
-	for _, p := range heldParts(s.set, s.schemas) {
+	for _, p := range heldParts(s.set, s.conf, s.schemas) {
 		if !slices.ContainsFunc(r.Run.Held, func(o HeldPart) bool {
 			return o.Kind == p.Kind && o.ID == p.ID && o.Side == p.Side && o.Field == p.Field
 		}) && len(r.Run.Held) < maxRested {
@@ -76,7 +103,11 @@ func (s *session) noteHeldParts(r *storedRun) {
 func heldNames(set *reconcile.Settings) []string {
 	var out []string
 	for _, h := range set.Held() {
-		out = append(out, strings.Join([]string{string(h.Kind), h.ID, string(h.Side), h.Field}, "/"))
+		name := strings.Join([]string{string(h.Kind), h.ID, string(h.Side), h.Field}, "/")
+		if h.Code != "" {
+			name += "/" + h.Code
+		}
+		out = append(out, name)
 	}
 	slices.Sort(out)
 	return out
@@ -116,7 +147,7 @@ func (s *session) askForHeld(ctx context.Context, age time.Duration, from schema
 		i := side.Index()
 		since := s.Now().Sub(s.schemas[i].At)
 		if since >= 0 && since < age ||
-			!slices.ContainsFunc(s.set.Held(), func(h reconcile.Held) bool { return h.Side == side }) {
+			!slices.ContainsFunc(s.set.Held(), func(h reconcile.Held) bool { return h.Side == side || h.Code != "" }) {
 			continue
 		}
 		cs, err := s.schema(ctx, s.ws, s.conn.Account(side), s.ends[i].Connector, s.ends[i].object, from)
@@ -313,6 +344,11 @@ func (s *session) letLoose(ctx context.Context, st *scanState) error {
 		return err
 	}
 	s.Mark("held_released")
+	return s.forgetHeld(ctx)
+}
+
+// forgetHeld remembers what is held now and nothing else.
+func (s *session) forgetHeld(ctx context.Context) error {
 	for range 5 {
 		fresh, err := s.loadScan(ctx, s.scope)
 		if err != nil {
@@ -383,7 +419,12 @@ func (e *Engine) statusHeld(ctx context.Context, sc scope, conn *crm.Connection,
 	}
 	parts, err := e.heldNow(ctx, sc, conn, conf)
 	if err == nil && len(parts) > 0 {
-		st.Warnings, st.Held = append(st.Warnings, codeFieldMissing), parts
+		st.Held = parts
+		for _, code := range heldCodes {
+			if slices.ContainsFunc(parts, func(p HeldPart) bool { return p.Code == code }) {
+				st.Warnings = append(st.Warnings, code)
+			}
+		}
 	}
 	return err
 }
@@ -392,28 +433,32 @@ func (e *Engine) statusHeld(ctx context.Context, sc scope, conn *crm.Connection,
 func (e *Engine) heldWaits(ctx context.Context, sc scope, conn *crm.Connection, parts []HeldPart) []Waiting {
 	var out []Waiting
 	for _, side := range crm.Sides {
-		w := Waiting{Code: codeFieldMissing, Side: side, Account: conn.Account(side)}
-		var names []string
-		for i := range parts {
-			p := &parts[i]
-			if p.Side != side {
+		for _, code := range heldCodes {
+			w := Waiting{Code: code, Side: side, Account: conn.Account(side)}
+			var names []string
+			for i := range parts {
+				p := &parts[i]
+				if p.Side != side || p.Code != code {
+					continue
+				}
+				if !slices.Contains(names, p.Field) {
+					names = append(names, p.Field)
+				}
+				if w.Since.IsZero() || p.Since.Before(w.Since) {
+					w.Since = p.Since
+				}
+			}
+			if len(names) == 0 {
 				continue
 			}
-			if !slices.Contains(names, p.Field) {
-				names = append(names, p.Field)
+			if c, err := e.Open(ctx, sc.ws, w.Account); err == nil {
+				w.App = c.App().ID
 			}
-			if w.Since.IsZero() || p.Since.Before(w.Since) {
-				w.Since = p.Since
-			}
+			w.Detail = map[string]string{
+				codeFieldMissing: "fields that are gone: ", codeFieldChanged: "fields that a mapping does not fit any more: ",
+			}[code] + strings.Join(names, ", ")
+			out = append(out, w)
 		}
-		if len(names) == 0 {
-			continue
-		}
-		if c, err := e.Open(ctx, sc.ws, w.Account); err == nil {
-			w.App = c.App().ID
-		}
-		w.Detail = "fields that are gone: " + strings.Join(names, ", ")
-		out = append(out, w)
 	}
 	return out
 }
@@ -434,7 +479,7 @@ func (e *Engine) heldNow(ctx context.Context, sc scope, conn *crm.Connection, co
 			return nil, err
 		}
 	}
-	return heldParts(e.compile(sc, conn, conf, schemas), schemas), nil
+	return heldParts(e.compile(sc, conn, conf, schemas), conf, schemas), nil
 }
 
 // Held lists what rests in the syncs of a connection because a field is gone.

@@ -480,7 +480,7 @@ func (e *Engine) Explain(
 			Result: t.Result,
 		})
 	}
-	x.Held = heldParts(s.set, s.schemas)
+	x.Held = heldParts(s.set, s.conf, s.schemas)
 	if u.link.paired() {
 		x.Frozen = u.link.Loop.fields()
 	}

@@ -23,6 +23,8 @@ type cachedSchema struct {
 	// those that the app lists but did not show, and when; not in Fields
 	Unseen map[string]time.Time `json:"unseen,omitempty"`
 	Missed time.Time            `json:"missed,omitzero"` // when the app was last asked because a record lacked a field
+	// fields that the app made other ones of, for a while
+	Changed map[string]changedField `json:"changed,omitempty"`
 }
 
 // schemasFor is how long a process does not ask the store again for the fields
@@ -167,6 +169,7 @@ func (cs *cachedSchema) follow(old cachedSchema, now time.Time) {
 		}
 	}
 	cs.Fields = slices.DeleteFunc(slices.Clone(cs.Fields), func(f crm.Field) bool { return !cs.Unseen[f.Name].IsZero() })
+	cs.followChanges(&old, now)
 	present := make(map[string]bool, len(cs.Fields))
 	for i := range cs.Fields {
 		present[cs.Fields[i].Name] = true

@@ -106,6 +106,10 @@ var reads = map[string]func(ctx context.Context, e *engine.Engine, a asked) erro
 		_, _, err := e.ListRuns(ctx, ws, con, 50, "")
 		return err
 	},
+	"ListHeld": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		_, err := e.ListHeld(ctx, ws, con, testbed.Contacts)
+		return err
+	},
 	"GetPlan": func(ctx context.Context, e *engine.Engine, a asked) error {
 		_, err := e.GetPlan(ctx, ws, a.plan)
 		return err
@@ -228,6 +232,10 @@ var changes = map[string]func(ctx context.Context, e *engine.Engine, a asked) er
 		})
 		return err
 	},
+	"ReleaseHeld": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		_, err := e.ReleaseHeld(ctx, ws, con, testbed.Contacts, "city")
+		return err
+	},
 	"LinkPairs": func(ctx context.Context, e *engine.Engine, a asked) error {
 		_, _, err := e.LinkPairs(ctx, ws, con, testbed.Contacts, []engine.PairOfIDs{{Left: a.left, Right: "r_none"}}, false)
 		return err
@@ -324,8 +332,17 @@ func TestNoChangeHidesWhatFailed(t *testing.T) {
 func bitFor(t *testing.T, change string) (*crashBed, asked) {
 	t.Helper()
 	b, a := bitOfEverything(t)
-	if change == "ApplyPlan" {
+	switch change {
+	case "ApplyPlan":
 		b.rest()
+	case "ReleaseHeld":
+		b.rest()
+		b.apps[0].Archive(b.apps[0].Name(modelapp.City))
+		b.now = b.now.Add(25 * time.Hour)
+		b.edit(crm.Right, b.byEmail(crm.Right, ann), "city", "Lund")
+		b.pull()
+		b.rest()
+		b.apps[0].Unarchive(b.apps[0].Name(modelapp.City))
 	}
 	return b, a
 }

@@ -40,6 +40,7 @@ var keptBecause = map[string]string{
 	reconcile.KeptNotClearable: "it was blank before, and the app demands a value",
 	reconcile.KeptUnfit:        "the value does not fit the mapping any more",
 	reconcile.CodeFieldMissing: "the app does not have the field",
+	reconcile.CodeFieldChanged: "the mapping does not fit the field any more",
 	codeUndoLogGone:            "the log does not hold the change any more",
 	codeUndoPair:               "the two records are no pair any more",
 	codeUndoMerge:              "a merge cannot be undone",

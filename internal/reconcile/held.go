@@ -3,23 +3,31 @@ package reconcile
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
 )
 
-// CodeFieldMissing marks what is held because the app's object lacks a field.
-const CodeFieldMissing = "field_missing"
+// The codes of what is held.
+const (
+	CodeFieldMissing = "field_missing" // the app's object lacks a field
+	CodeFieldChanged = "field_changed" // the app made another kind of field of it: see Held.Code
+)
 
 // Held is a part of the settings that rests because a field is gone: archived,
-// renamed, or no longer shown to us. Nothing is written, left out or made
-// because of it, and what was agreed on is kept; when the field is back it goes
-// on from there.
+// renamed, or no longer shown to us; or because it is another one than it was: of
+// another type, read-only, without an option. Nothing is written, left out or made
+// because of it, and what was agreed on is kept; when the field is back, or the part
+// is mended, it goes on from there.
 type Held struct {
 	Kind    HeldKind
 	ID      string // of the mapping or rule; the index of a match step; the field of a stamp
 	Pointer string // relative to the sync
 	Side    crm.Side
 	Field   string
+	Code    string // what of the mapping does not fit the field any more; "" = the field is gone
+	Detail  string // the same in words
 }
 
 // HeldKind says what is held.
@@ -33,6 +41,17 @@ const (
 	HeldMatch   HeldKind = "match_step"
 	HeldStamp   HeldKind = "stamp"
 )
+
+// drifts are the problems of a mapping that a change of the app's schema brings about:
+// settings that had them when they were saved were refused.
+var drifts = []string{
+	mapping.CodeReadOnlyField, mapping.CodeIncompatible, mapping.CodeNotRoundTrip, mapping.CodeUnknownOption,
+	mapping.CodeBadDefault, mapping.CodeNotReference,
+}
+
+// Drifts reports whether a problem of that code may be one that settings come to have
+// because an app changed a field.
+func Drifts(code string) bool { return slices.Contains(drifts, code) }
 
 // Held lists what rests for want of a field, in the order of the document.
 func (s *Settings) Held() []Held { return slices.Clone(s.held) }
@@ -48,7 +67,7 @@ func (s *Settings) lacks(side int, name string) bool {
 
 // hold notes that a part of the settings rests.
 func (s *Settings) hold(kind HeldKind, id, pointer string, side int, field string) {
-	h := Held{kind, id, pointer, crm.Sides[side], field}
+	h := Held{Kind: kind, ID: id, Pointer: pointer, Side: crm.Sides[side], Field: field}
 	if !slices.Contains(s.held, h) {
 		s.held = append(s.held, h)
 	}
@@ -74,6 +93,53 @@ func (s *Settings) holdMapping(index int, m *crm.Mapping, one *spec) bool {
 		}
 	}
 	return len(one.held) > 0
+}
+
+// holdChanged marks a mapping that does not fit a field any more. It is no problem of
+// each of the records: they wait for whoever mends it.
+func (s *Settings) holdChanged(m *crm.Mapping, one *spec, p *mapping.Problem) bool {
+	if !m.On() || !Drifts(p.Code) {
+		return false
+	}
+	i := 0 // the side that the problem is found on
+	at := strings.Split(p.Pointer, "/")
+	for n, side := range crm.Sides {
+		to := "/" + string(side)
+		if strings.Contains(p.Pointer, to) || strings.HasSuffix(p.Pointer, string(crm.WayTo(side))) ||
+			p.Code == mapping.CodeUnknownOption && strings.Contains(p.Detail, "the "+string(side)+" field") {
+			i = n
+		}
+	}
+	if len(one.names[i]) == 0 {
+		i = 1 - i
+	}
+	if len(one.names[i]) == 0 {
+		return false
+	}
+	name := one.names[i][0]
+	if n, err := strconv.Atoi(at[len(at)-1]); err == nil && n < len(one.names[i]) {
+		name = one.names[i][n]
+	}
+	one.held, one.changed = []string{string(crm.Sides[i]) + " " + name}, p.Detail
+	h := Held{
+		Kind: HeldMapping, ID: string(m.ID), Pointer: s.pointer(p.Pointer), Side: crm.Sides[i], Field: name,
+		Code: p.Code, Detail: p.Detail,
+	}
+	s.held = append(s.held, h)
+	for side := range crm.Sides {
+		for _, name := range one.names[side] {
+			one.required[side] = one.required[side] || s.schema[side][name].Required
+		}
+	}
+	return true
+}
+
+// rests says why a mapping is held.
+func (one *spec) rests() (code, detail string) {
+	if one.changed != "" {
+		return CodeFieldChanged, one.changed
+	}
+	return CodeFieldMissing, "the app does not have the field " + list(one.held)
 }
 
 // holdRules lists the rules and actions that rest.

@@ -304,9 +304,10 @@ func (m *merger) brake(c *cell, out *FieldDecision) {
 	}
 }
 
-// rest leaves a mapping alone whose field is gone.
+// rest leaves a mapping alone that is held.
 func (one *spec) rest(out *FieldDecision) {
-	out.Rule, out.Code, out.Detail = RuleHeld, CodeFieldMissing, "the app does not have the field "+list(one.held)
+	out.Rule = RuleHeld
+	out.Code, out.Detail = one.rests()
 }
 
 func (m *merger) observe(c *cell) error {

@@ -61,7 +61,8 @@ type spec struct {
 	id       crm.MappingID
 	m        *mapping.Compiled // nil when off, held or broken
 	problem  *mapping.Problem  // why it is broken
-	held     []string          // fields that are gone, with their sides: it rests
+	held     []string          // fields that are gone or changed, with their sides: it rests
+	changed  string            // what does not fit a changed field any more; "" = fields are gone
 	label    string            // the field names of both sides, for Decision.Detail
 	names    [2][]string       // by side
 	revision string            // of an agreement
@@ -192,7 +193,10 @@ func (s *Settings) compileMappings(k *check, env mapping.Env) {
 			s.specs = append(s.specs, one)
 			continue
 		}
-		if p := broken[strconv.Itoa(i)]; p != nil {
+		if p := broken[strconv.Itoa(i)]; p != nil && s.holdChanged(&m, &one, p) {
+			s.specs = append(s.specs, one)
+			continue
+		} else if p != nil {
 			one.problem = p
 		} else if compiled, found := mapping.Compile(m, env); len(found) == 0 && m.On() {
 			s.fill(&one, compiled)

@@ -134,7 +134,7 @@ func (t *takeBack) mapping(one *spec, out *FieldDecision, base crm.Base) {
 	if one.m == nil {
 		code := KeptMapping
 		if one.held != nil {
-			code = CodeFieldMissing
+			code, _ = one.rests()
 		}
 		t.tell(mine, [2]string{code, code})
 		return
