@@ -139,12 +139,12 @@ func repairOptions(p *HeldPart, m *crm.Mapping) map[string]any {
 var remedies = map[string]string{
 	mapping.CodeReadOnlyField: "let the field be written again in the app, or give the account's user the right to; " +
 		"or set the mapping's direction to the other way",
-	mapping.CodeIncompatible:  "give the field its type back in the app, or map it with a transform that fits",
-	mapping.CodeNotRoundTrip:  "give the field its type back in the app, or set the mapping to one direction",
+	mapping.CodeIncompatible: "give the field its type back in the app, or map it with a transform that fits",
+	mapping.CodeNotRoundTrip: "give the field its type back in the app, or set the mapping to one direction",
 	mapping.CodeUnknownOption: "name the option that took its place in the mapping's transform.options, or bring it back " +
 		"in the app",
-	mapping.CodeBadDefault:    "choose a default that the field takes",
-	mapping.CodeNotReference:  "give the field its type back in the app, or map another one",
+	mapping.CodeBadDefault:   "choose a default that the field takes",
+	mapping.CodeNotReference: "give the field its type back in the app, or map another one",
 }
 
 // remedyOf says what helps a held part.
