@@ -72,6 +72,32 @@ test('a renamed field is held, and named anew by one click', async () => {
   await page.getByText('no longer shows Score__c').waitFor({ state: 'hidden' });
 });
 
+test('a field that became read-only is held, looked at again, and mended by one click', async () => {
+  const { page } = tab;
+  const { data: document } = await call('GET', at());
+  const mapping = document.syncs[0].mappings.find((m) => m.left[0] === 'jobtitle');
+  const readOnly = (on) => fakeOf(world.fakes[0])('/properties/contacts/jobtitle', 'PATCH', { read_only: on });
+  await readOnly(true);
+  await until('the hold', async () => {
+    await call('GET', `/v1/accounts/${document.left.account}/objects/contacts/fields?refresh=true`);
+    await call('POST', `${at()}/syncs/contacts/pull`).catch(() => undefined);
+    return (await status()).held?.some((h) => h.id === mapping.id);
+  });
+  await page.goto(`${world.url}/connections/${connection}`);
+  await page.getByText('it does not fit jobtitle of the left app any more').waitFor();
+  await page.getByText('Needs attention: 1').waitFor();
+  assert.deepEqual(await seen(page, 'changed'), []);
+  await pressed(button('Ask the app again')); // which says what is missing still
+  await page.getByRole('alert').getByText('is read-only').first().waitFor();
+  await pressed(button('Write it to the right alone'));
+  await until('nothing is held', async () => !(await status()).held?.length);
+  await page.getByText('it does not fit jobtitle').first().waitFor({ state: 'hidden' });
+  const { data } = await call('GET', at());
+  assert.equal(data.syncs[0].mappings.find((m) => m.id === mapping.id).direction, 'to_right');
+  await readOnly(false);
+  await call('GET', `/v1/accounts/${document.left.account}/objects/contacts/fields?refresh=true`);
+});
+
 test('a mass deletion is halted, and each answer says what it would do', async () => {
   const { page } = tab;
   const { data: document, etag } = await call('GET', at());

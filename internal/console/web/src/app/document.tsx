@@ -205,8 +205,8 @@ export function ReportNote({ report }: { report: Report }) {
       {(report.held ?? []).map((h) => (
         <Note key={h.pointer} tone="yellow" title={`Held: ${h.kind} ${h.id}`}>
           <Remedy
-            code="field_missing"
-            detail={`the ${h.side} app no longer shows the field ${h.field}`}
+            code={h.code}
+            detail={h.detail || `the ${h.side} app no longer shows the field ${h.field}`}
             remedy={h.remedy}
           />
         </Note>

@@ -46,7 +46,8 @@ function RepairMapping({ held, connection, sync }: { held: HeldPart; connection:
   const mappings = sync.mappings ?? [];
   const mapping = mappings.find((m) => m.id === held.id);
   const twin = fields[there].find((f) => f.name === mapping?.[there]?.[0]);
-  const proposed = renamed(held.field, fields[side], (name) => !!usedBy(mappings, side, name), twin);
+  const proposed =
+    held.code === 'field_missing' && renamed(held.field, fields[side], (name) => !!usedBy(mappings, side, name), twin);
   const repair = useAction(
     async (patch: Record<string, unknown>) => {
       const path = { id: connection.id, sync: sync.id, part: held.id };
@@ -59,9 +60,27 @@ function RepairMapping({ held, connection, sync }: { held: HeldPart; connection:
     },
     { say: 'Repaired: what waited for it is looked at again' },
   );
+  const release = useAction(
+    async (_: undefined, key) =>
+      call('post', '/v1/connections/{id}/syncs/{sync}/held/{mapping}/release', {
+        path: { id: connection.id, sync: sync.id, mapping: held.id },
+        key,
+      }),
+    { say: 'It fits again: what waited for it is looked at' },
+  );
   if (!mapping) return null;
   return (
     <>
+      {held.repair && (
+        <Button
+          size="compact-xs"
+          loading={repair.isPending}
+          title={JSON.stringify(held.repair)}
+          onClick={() => repair.mutate(held.repair as Record<string, unknown>)}
+        >
+          {mended(held.repair)}
+        </Button>
+      )}
       {proposed && (
         <Button
           size="compact-xs"
@@ -81,15 +100,34 @@ function RepairMapping({ held, connection, sync }: { held: HeldPart; connection:
       >
         Switch the mapping off
       </Button>
-      <Button size="compact-xs" variant="default" loading={busy} onClick={refresh}>
-        Look for the field again
+      <Button
+        size="compact-xs"
+        variant="default"
+        loading={release.isPending || busy}
+        onClick={() => {
+          refresh();
+          release.mutate(undefined);
+        }}
+      >
+        Ask the app again
       </Button>
-      {!proposed && !busy && !error && (
+      {held.code === 'field_missing' && !proposed && !busy && !error && (
         <Text size="xs" c="var(--soft)">
           No unmapped field is like {held.field}.
         </Text>
       )}
-      {(repair.error ?? error) != null && <Failure error={repair.error ?? error} />}
+      {(repair.error ?? release.error ?? error) != null && <Failure error={repair.error ?? release.error ?? error} />}
     </>
   );
+}
+
+/** mended says in words what a proposed patch of a mapping does. */
+function mended(patch: NonNullable<HeldPart['repair']>) {
+  const { direction, transform } = patch as {
+    direction?: string;
+    transform?: { options?: Record<string, string | null> };
+  };
+  if (direction) return `Write it ${direction === 'to_right' ? 'to the right' : 'to the left'} alone`;
+  const lines = Object.entries(transform?.options ?? {}).filter(([, v]) => v !== null);
+  return `Map ${lines.map(([k, v]) => `${k} to ${v}`).join(', ')}`;
 }

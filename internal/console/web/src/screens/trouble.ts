@@ -78,7 +78,7 @@ export function troublesOf(status: Schema<'ConnectionStatus'> | undefined): Trou
       });
     }
     for (const w of s.waiting) {
-      if (w.code === 'field_missing' && (s.held ?? []).some((h) => h.side === w.side)) continue; // told by each part
+      if ((s.held ?? []).some((h) => h.side === w.side && h.code === w.code)) continue; // told by each part
       out.push({
         key: `${s.sync} ${w.code} ${w.side} ${w.direction}`,
         tone: 'yellow',
@@ -97,8 +97,12 @@ export function troublesOf(status: Schema<'ConnectionStatus'> | undefined): Trou
       out.push({
         key: `${s.sync} ${h.pointer}`,
         tone: 'yellow',
-        title: `Held: the ${h.kind} ${h.id} rests, because the ${h.side} app no longer shows ${h.field}`,
-        code: 'field_missing',
+        title:
+          h.code === 'field_missing'
+            ? `Held: the ${h.kind} ${h.id} rests, because the ${h.side} app no longer shows ${h.field}`
+            : `Held: the ${h.kind} ${h.id} rests, because it does not fit ${h.field} of the ${h.side} app any more`,
+        code: h.code,
+        ...(h.detail ? { detail: h.detail } : {}),
         remedy: h.remedy,
         held: h,
         ...(h.since ? { since: h.since } : {}),
