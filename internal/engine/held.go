@@ -398,6 +398,10 @@ func (s *session) writeWithout(ctx context.Context, side crm.Side, rows []row, f
 // it lacks. What was decided is settled by then.
 func (s *session) goWithout(ctx context.Context) error {
 	for _, side := range crm.Sides {
+		if s.doubted.Get(side) {
+			s.doubted.Set(side, false)
+			s.doubt(ctx, side)
+		}
 		names := s.dropped.Get(side)
 		if len(names) == 0 {
 			continue
@@ -409,6 +413,26 @@ func (s *session) goWithout(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// doubt reads a schema again that does not say what the app does: it refused a field as
+// read-only, or an option. Where that is so for everybody, the mapping is held.
+func (s *session) doubt(ctx context.Context, side crm.Side) {
+	i := side.Index()
+	if age := s.Now().Sub(s.schemas[i].At); age >= 0 && age < heldFor {
+		return
+	}
+	cs, err := s.schema(ctx, s.ws, s.conn.Account(side), s.ends[i].Connector, s.ends[i].object, fromApp)
+	if err != nil {
+		s.Log.Info("fields not looked at again", "connection", s.con, "sync", s.sync, "side", side, "error", err)
+		return
+	}
+	s.Mark("schema_doubted")
+	s.putOff(i, &cs)
+	s.schemas[i] = cs
+	s.rememberSchemas(s.scope, s.conn, s.schemas)
+	s.use([2]cachedSchema{s.schemas[0].but(s.late[0]), s.schemas[1].but(s.late[1])})
+	s.listFields()
 }
 
 // statusHeld warns of what rests in a sync, by the schemas that are stored: the

@@ -115,8 +115,11 @@ func (s *session) leaveOut(side crm.Side, r row, answer *connector.Written, drop
 		gone = append(gone, f)
 	}
 	for _, f := range gone {
-		if f.code == codeFieldMissing {
+		switch f.code {
+		case codeFieldMissing:
 			s.dropped.Set(side, append(s.dropped.Get(side), f.field))
+		case connector.CodeReadOnly, connector.CodeOption:
+			s.doubted.Set(side, true)
 		}
 		delete(w.Fields, f.field)
 		delete(w.Intended, f.mapping)

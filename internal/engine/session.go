@@ -31,6 +31,7 @@ type session struct {
 	schemas [2]cachedSchema       // that set was made of
 	late    [2][]string           // fields that came back meanwhile: what was read was not asked for them
 	dropped crm.PerSide[[]string] // fields that an app refused to write because it lacks them
+	doubted crm.PerSide[bool]     // an app refused a field that its schema, as we know it, lets us write
 	ends    [2]end
 	lease   *lease  // held; nil = none
 	vacant  *lease  // as it was found before the work began: nobody's, with nothing left open
