@@ -141,8 +141,8 @@ var remedies = map[string]string{
 		"or set the mapping's direction to the other way",
 	mapping.CodeIncompatible: "give the field its type back in the app, or map it with a transform that fits",
 	mapping.CodeNotRoundTrip: "give the field its type back in the app, or set the mapping to one direction",
-	mapping.CodeUnknownOption: "name the option that took its place in the mapping's transform.options, or bring it back " +
-		"in the app",
+	mapping.CodeUnknownOption: "name the option that took its place in transform.options of the mapping, or bring it " +
+		"back in the app",
 	mapping.CodeBadDefault:   "choose a default that the field takes",
 	mapping.CodeNotReference: "give the field its type back in the app, or map another one",
 }

@@ -115,10 +115,10 @@ func (s *session) leaveOut(side crm.Side, r row, answer *connector.Written, drop
 		gone = append(gone, f)
 	}
 	for _, f := range gone {
-		switch f.code {
-		case codeFieldMissing:
+		if f.code == codeFieldMissing {
 			s.dropped.Set(side, append(s.dropped.Get(side), f.field))
-		case connector.CodeReadOnly, connector.CodeOption:
+		}
+		if f.code == connector.CodeReadOnly || f.code == connector.CodeOption {
 			s.doubted.Set(side, true)
 		}
 		delete(w.Fields, f.field)
