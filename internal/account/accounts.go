@@ -146,6 +146,8 @@ type Change struct {
 	Credentials *Credentials
 	// SaveDuplicates is for apps that can be told so.
 	SaveDuplicates *bool
+	// Budget replaces the account's; the zero Budget lifts it.
+	Budget *crm.Budget
 }
 
 // Update changes an account that is still at version seen (0 = whatever it is).
@@ -219,6 +221,17 @@ func (s *Service) changed(
 			}
 		}
 		a.SaveDuplicates = *change.SaveDuplicates
+	}
+	if change.Budget != nil {
+		if field, message := change.Budget.Check(); field != "" {
+			return a, nil, &fault.Error{
+				Op: "account: update", Kind: fault.Invalid, Code: "budget_malformed", Field: "budget/" + field, Message: message,
+			}
+		}
+		a.Budget = nil
+		if *change.Budget != (crm.Budget{}) {
+			a.Budget = new(*change.Budget)
+		}
 	}
 	if change.BaseURL != nil && *change.BaseURL != a.BaseURL {
 		if change.Credentials == nil {

@@ -411,7 +411,7 @@ func TestTestIsForeground(t *testing.T) {
 	w, _ := newManual(t)
 	var marked bool
 	s := w.worker(func(o *Options) {
-		o.Pace = func(c connector.Connector, _ crm.WorkspaceID, _ crm.AccountID) connector.Connector {
+		o.Pace = func(c connector.Connector, _ crm.WorkspaceID, _ Account) connector.Connector {
 			return probe{c, &marked}
 		}
 	})

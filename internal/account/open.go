@@ -58,7 +58,7 @@ func (s *Service) Open(
 		return nil, crm.App{}, err
 	}
 	if s.o.Pace != nil {
-		conn = s.o.Pace(conn, ws, id)
+		conn = s.o.Pace(conn, ws, a)
 	}
 	o := s.keep(at, &opened{version: a.Version, conn: conn, app: d.App})
 	return o.conn, o.app, nil

@@ -39,7 +39,7 @@ type Options struct {
 	// it such a caller is told at once to come back later.
 	Sleep func(ctx context.Context, d time.Duration)
 	// Pace wraps an opened connector. Optional.
-	Pace func(c connector.Connector, ws crm.WorkspaceID, id crm.AccountID) connector.Connector
+	Pace func(c connector.Connector, ws crm.WorkspaceID, a Account) connector.Connector
 }
 
 // Service is the use cases around accounts. Safe for concurrent use.
@@ -111,6 +111,8 @@ type Account struct {
 	Status     Status        `json:"status"`
 
 	SaveDuplicates bool `json:"save_duplicates,omitempty"` // write past the app's duplicate rules, where it lets us
+
+	Budget *crm.Budget `json:"budget,omitempty" doc:"How much of the app's limits may be used; absent = all"`
 
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`

@@ -84,6 +84,48 @@ type accountView struct {
 	account.Account
 	Problems []engine.Waiting `json:"problems" nullable:"false" doc:"What waits for this account: a right, a grant, a limit, an app that is silent"`
 	Granted  granted          `json:"granted" readOnly:"true"`
+	Limits   []accountLimit   `json:"limits,omitempty" readOnly:"true" doc:"What is kept to, of one account alone"`
+}
+
+// accountLimit is one limit that an account keeps to.
+type accountLimit struct {
+	Of      string  `json:"of" enum:"calls,searches,all" doc:"calls: those that are no searches, where the app counts searches apart"`
+	Seconds float64 `json:"window_seconds"`
+	Calls   int     `json:"calls" doc:"In use: what the app grants, by the account's budget"`
+	Granted int     `json:"granted,omitempty" doc:"By the app; absent for a limit that the budget alone sets"`
+	Used    *int    `json:"used,omitempty" doc:"Of a day's, by everything that Lockstep did with the account"`
+}
+
+// limits are what an account keeps to.
+func (s *server) limits(ctx context.Context, ws crm.WorkspaceID, a account.Account) ([]accountLimit, error) {
+	d, err := s.Accounts.Driver(ctx, ws, a)
+	if err != nil {
+		return nil, err
+	}
+	const day = 24 * 60 * 60
+	granted, use := d.App.Limits, d.App.Limits.Within(a.Budget)
+	var out []accountLimit
+	if granted.BurstCalls > 0 {
+		of := "all"
+		if granted.SearchCalls > 0 {
+			of = "calls"
+		}
+		out = append(out, accountLimit{of, granted.BurstWindow.Seconds(), use.BurstCalls, granted.BurstCalls, nil})
+	}
+	if granted.SearchCalls > 0 {
+		out = append(out, accountLimit{"searches", granted.SearchWindow.Seconds(), use.SearchCalls, granted.SearchCalls, nil})
+	}
+	if use.OwnCalls > 0 {
+		out = append(out, accountLimit{"all", use.OwnWindow.Seconds(), use.OwnCalls, 0, nil})
+	}
+	if granted.DailyCalls > 0 {
+		used, _, err := s.Calls(ctx, ws, a)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, accountLimit{"all", day, use.DailyCalls, granted.DailyCalls, &used})
+	}
+	return out, nil
 }
 
 // AccountPath names an account.
@@ -98,6 +140,8 @@ type accountPatch struct {
 	Credentials *credentials `json:"credentials,omitempty"`
 
 	SaveDuplicates *bool `json:"save_duplicates,omitempty" doc:"Write past the app's duplicate rules; Salesforce lets alert rules be passed, not block rules"`
+
+	Budget *crm.Budget `json:"budget,omitempty" doc:"Replaces the one that there is; an empty object lifts it"`
 }
 
 // accountAnswer shows an account that nothing is known to wait for.
@@ -141,6 +185,9 @@ func (s *server) getAccount(ctx context.Context, in *AccountPath) (*accountOutpu
 		out.Body.Problems = []engine.Waiting{}
 	}
 	remedies(out.Body.Problems)
+	if out.Body.Limits, err = s.limits(ctx, ws, a); err != nil {
+		return nil, err
+	}
 	return out, nil
 }
 
@@ -182,6 +229,9 @@ func accountRefusal(err error) error {
 			p.Errors[0] = ProblemItem{Pointer: "/" + strings.ReplaceAll(field, ".", "/"), Detail: p.Detail, Code: p.Code}
 		}
 	}
+	if p.Code == "budget_malformed" && len(p.Errors) == 1 {
+		return p
+	}
 	if len(p.Errors) == 0 && p.Status == http.StatusBadRequest {
 		p.Errors = []ProblemItem{{Pointer: "/base_url", Detail: p.Detail, Code: p.Code}}
 	}
@@ -205,7 +255,7 @@ func (s *server) updateAccount(ctx context.Context, in *struct {
 	if err := json.Unmarshal(bodyOf(ctx), &patch); err != nil {
 		return nil, problem(http.StatusBadRequest, CodeInvalidDocument, "")
 	}
-	change := account.Change{Name: patch.Name, BaseURL: patch.BaseURL, SaveDuplicates: patch.SaveDuplicates}
+	change := account.Change{Name: patch.Name, BaseURL: patch.BaseURL, SaveDuplicates: patch.SaveDuplicates, Budget: patch.Budget}
 	if patch.Credentials != nil {
 		c := patch.Credentials.split()
 		change.Credentials = &c
@@ -244,6 +294,12 @@ func accountAudit(a account.Account, patch accountPatch) []byte {
 	}
 	if patch.SaveDuplicates != nil {
 		doc["save_duplicates"] = *patch.SaveDuplicates
+	}
+	if a.Budget != nil {
+		doc["budget"] = a.Budget
+	}
+	if patch.Budget != nil {
+		doc["budget"] = patch.Budget
 	}
 	if patch.Name != nil {
 		doc["name"] = *patch.Name

@@ -15,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/account"
 	"github.com/lockstep-crm/lockstep/internal/api/idempotency"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -67,6 +68,9 @@ type Options struct {
 	Delivered func(app crm.AppID, result, code string)
 	// Version is shown in the OpenAPI document. Optional.
 	Version string
+	// Calls are how many calls of its day an account has used, and how many it may; 0 for
+	// an app that publishes no daily limit.
+	Calls func(ctx context.Context, ws crm.WorkspaceID, a account.Account) (used, daily int, err error)
 }
 
 // server is the surface.

@@ -851,6 +851,10 @@ var accountCodes = []codeRow{
 	{"unknown_credential", "a credential is given that the app does not have", EffectRequest, "remove it"},
 	{"invalid_credential", "a credential is too long or not text", EffectRequest, "check what was pasted"},
 	{
+		"budget_malformed", "an account's budget is not a part of what the app grants, or no number of calls in a window",
+		EffectRequest, "give share from 0.01 to 1, or calls with a window of 1s to 10m, or both; an empty object lifts it",
+	},
+	{
 		"save_duplicates_unsupported", "the app has no duplicate rules that an account may save past", EffectRequest,
 		"leave save_duplicates out",
 	},

@@ -180,6 +180,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 		t.Fatal(err)
 	}
 	o := Options{
+		Calls:  func(context.Context, crm.WorkspaceID, account.Account) (int, int, error) { return 7, 0, nil },
 		Engine: w.engine, Accounts: accounts, Alerts: alerts, Store: w.store, Now: w.now, NewID: w.newID,
 		Logger:   slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		AdminKey: secret.NewText(operatorKey),

@@ -205,7 +205,7 @@ func (a *App) wire() error {
 		Engine: surface{a.Engine, a.tick}, Accounts: logins{a.Accounts, a}, Alerts: a.Alerts, Store: a.Store,
 		Now: a.now, NewID: newID, Logger: a.log, PublicURL: a.opts.PublicURL, AllowHosts: a.opts.ServeHosts,
 		Proxies: a.opts.Proxies, Budgets: api.NewBudgets(api.DefaultShares, time.Now),
-		AdminKey: a.kept.key, Version: a.opts.Version,
+		AdminKey: a.kept.key, Version: a.opts.Version, Calls: a.calls,
 	}
 	if a.metrics != nil {
 		options.MetricsToken, options.Metrics = a.opts.MetricsToken, a.metrics.Handler(a.sources())
@@ -224,13 +224,7 @@ func (a *App) sources() scrape.Sources {
 	return scrape.Sources{
 		Store: a.Store, Glance: a.Engine.Glance, Alerts: a.Alerts.OpenKinds, Account: a.Accounts.Get, Depth: a.Queue.Depth,
 		Home: api.DefaultWorkspace, Now: a.now, Log: a.log,
-		Calls: func(ctx context.Context, ws crm.WorkspaceID, acc account.Account) (used, daily int, err error) {
-			d, err := a.Accounts.Driver(ctx, ws, acc)
-			if err != nil {
-				return 0, 0, err
-			}
-			return paced.Calls(ctx, paced.Budget{Store: a.Store, Workspace: ws, Account: acc.ID, Now: a.now}, d.App.Limits)
-		},
+		Calls: a.calls,
 	}
 }
 
@@ -240,10 +234,23 @@ const maxWait = time.Second
 
 // pace keeps an account's connector within its limits, and answers for one whose app
 // cannot be asked.
-func (a *App) pace(c connector.Connector, ws crm.WorkspaceID, id crm.AccountID) connector.Connector {
-	return parts.Connector(c, paced.Budget{
-		Store: a.Store, Workspace: ws, Account: id, Now: a.now, Sleep: a.opts.Sleep, MaxWait: maxWait,
-	})
+func (a *App) pace(c connector.Connector, ws crm.WorkspaceID, acc account.Account) connector.Connector {
+	b := a.budget(ws, acc)
+	b.Sleep, b.MaxWait = a.opts.Sleep, maxWait
+	return parts.Connector(c, b)
+}
+
+func (a *App) budget(ws crm.WorkspaceID, acc account.Account) paced.Budget {
+	return paced.Budget{Store: a.Store, Workspace: ws, Account: acc.ID, Now: a.now, Allowed: acc.Budget}
+}
+
+// calls are how many calls an account has used of its day's, and how many it may.
+func (a *App) calls(ctx context.Context, ws crm.WorkspaceID, acc account.Account) (used, daily int, err error) {
+	d, err := a.Accounts.Driver(ctx, ws, acc)
+	if err != nil {
+		return 0, 0, err
+	}
+	return paced.Calls(ctx, a.budget(ws, acc), d.App.Limits)
 }
 
 // takeOver frees what the folder's former process held when it died. Nothing

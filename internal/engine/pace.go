@@ -171,13 +171,14 @@ func (s *session) calls(l load, side crm.Side, asked int) calls {
 // what shows only then, such as a merge to follow.
 func (s *session) strain(l load, side crm.Side, asked int) (windows float64) {
 	lim, n := s.end(side).app.Limits, s.calls(l, side, asked)
+	all := n.one + n.find
 	if lim.SearchCalls == 0 || lim.SearchWindow == 0 {
 		n.one, n.find = n.one+n.find, 0
 	}
 	for _, w := range []struct {
 		calls, of int
 		in        time.Duration
-	}{{n.one, lim.BurstCalls, lim.BurstWindow}, {n.find, lim.SearchCalls, lim.SearchWindow}} {
+	}{{n.one, lim.BurstCalls, lim.BurstWindow}, {n.find, lim.SearchCalls, lim.SearchWindow}, {all, lim.OwnCalls, lim.OwnWindow}} {
 		if w.of > 0 && w.in > connector.LongestTurn {
 			windows = max(windows, 4*float64(w.calls)/float64(3*connector.ForBulk(w.of)))
 		}

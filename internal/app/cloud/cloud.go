@@ -124,7 +124,16 @@ func (c *Cloud) BudgetUsed(ctx context.Context, ws crm.WorkspaceID, a account.Ac
 	if err != nil {
 		return 0, err
 	}
-	return paced.Used(ctx, paced.Budget{Store: c.Store, Workspace: ws, Account: a.ID, Now: time.Now}, d.App.Limits)
+	return paced.Used(ctx, c.budget(ws, a), d.App.Limits)
+}
+
+// Calls are how many calls an account has used of its day's, and how many it may.
+func (c *Cloud) Calls(ctx context.Context, ws crm.WorkspaceID, a account.Account) (used, daily int, err error) {
+	d, err := c.Accounts.Driver(ctx, ws, a)
+	if err != nil {
+		return 0, 0, err
+	}
+	return paced.Calls(ctx, c.budget(ws, a), d.App.Limits)
 }
 
 // messageTrace names the invocation that queues a message, so that the log of
@@ -148,8 +157,12 @@ func Follow(calls *invocation.Calls) func(*Cloud) error {
 
 // pace keeps an account's connector within its limits, across all functions, and answers
 // for one whose app cannot be asked.
-func (c *Cloud) pace(conn connector.Connector, ws crm.WorkspaceID, id crm.AccountID) connector.Connector {
-	return parts.Connector(conn, paced.Budget{
-		Store: c.Store, Workspace: ws, Account: id, Now: time.Now, Sleep: parts.Sleep, MaxWait: maxWait,
-	})
+func (c *Cloud) pace(conn connector.Connector, ws crm.WorkspaceID, a account.Account) connector.Connector {
+	b := c.budget(ws, a)
+	b.Sleep, b.MaxWait = parts.Sleep, maxWait
+	return parts.Connector(conn, b)
+}
+
+func (c *Cloud) budget(ws crm.WorkspaceID, a account.Account) paced.Budget {
+	return paced.Budget{Store: c.Store, Workspace: ws, Account: a.ID, Now: time.Now, Allowed: a.Budget}
 }

@@ -188,6 +188,9 @@ func TestRow52_SomeCompaniesComeLater(t *testing.T) {
 		w.rest()
 		w.pullCompanies()
 		w.rest()
+		w.until("Globex, which had no twin yet", func() bool { // who awaits one is looked at after the companies
+			return w.left.named("ann", theirCompanies) == "Globex Late1 Late2"
+		})
 		w.left.lists("ann", theirCompanies, "Globex Late1 Late2", l, "Late1")
 		w.right.lists("ann", theirCompanies, "Globex Late3")
 		w.left.rename("companies", w.left.firms("Late1"), "Soon")

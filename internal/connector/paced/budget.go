@@ -37,6 +37,8 @@ type Budget struct {
 	OnCall func(account crm.AccountID, method string)
 	// Holder names this worker in the item; "" = a random name.
 	Holder string
+	// Allowed is how much of the app's limits may be used; nil = all of it.
+	Allowed *crm.Budget
 }
 
 // maxTries caps the loop around the conditional write.

@@ -65,6 +65,9 @@ func limitsOf(l crm.Limits) limits {
 	if search {
 		out.windows = append(out.windows, window{l.SearchCalls, l.SearchWindow, func(x lane) bool { return x != laneCall }})
 	}
+	if l.OwnCalls > 0 && l.OwnWindow > 0 {
+		out.windows = append(out.windows, window{l.OwnCalls, l.OwnWindow, func(lane) bool { return true }})
+	}
 	return out
 }
 

@@ -14,7 +14,7 @@ import (
 // "rate_limited" or "quota_exhausted", when the budget is spent, and
 // Unavailable when the store is: in both cases nothing was sent.
 func Wrap(c connector.Connector, b Budget) connector.Connector {
-	return &conn{inner: c, pacer: newPacer(b, c.App().Limits)}
+	return &conn{inner: c, pacer: newPacer(b, c.App().Limits.Within(b.Allowed))}
 }
 
 // conn is a paced connector.
@@ -72,7 +72,11 @@ func (p *pacer) heedErr(ctx context.Context, err error) {
 }
 
 // App implements connector.Connector.
-func (c *conn) App() crm.App { return c.inner.App() }
+func (c *conn) App() crm.App {
+	app := c.inner.App()
+	app.Limits = app.Limits.Within(c.pacer.Allowed)
+	return app
+}
 
 // Test implements connector.Connector.
 func (c *conn) Test(ctx context.Context) (connector.Identity, error) {

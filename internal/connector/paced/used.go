@@ -22,7 +22,7 @@ func Used(ctx context.Context, b Budget, l crm.Limits) (float64, error) {
 // the last day, and how many a day has; 0 for an app that publishes no daily limit. Of b it
 // needs Store, Workspace, Account and Now. Errors are the store's.
 func Calls(ctx context.Context, b Budget, l crm.Limits) (used, daily int, err error) {
-	lim := limitsOf(l)
+	lim := limitsOf(l.Within(b.Allowed))
 	if lim.daily == 0 {
 		return 0, 0, nil
 	}

@@ -45,7 +45,7 @@ func New(ctx context.Context, c *cloud.Cloud) (http.Handler, error) {
 		// another function's: this one may do far more than a delivery needs
 		WithoutHooks: true,
 		// of this instance; the gateway bounds all of them together
-		Budgets: api.NewBudgets(api.DefaultShares, time.Now),
+		Budgets: api.NewBudgets(api.DefaultShares, time.Now), Calls: c.Calls,
 	})
 	if err != nil || c.Moving == nil {
 		return h, err
