@@ -255,7 +255,10 @@ func (s *server) updateAccount(ctx context.Context, in *struct {
 	if err := json.Unmarshal(bodyOf(ctx), &patch); err != nil {
 		return nil, problem(http.StatusBadRequest, CodeInvalidDocument, "")
 	}
-	change := account.Change{Name: patch.Name, BaseURL: patch.BaseURL, SaveDuplicates: patch.SaveDuplicates, Budget: patch.Budget}
+	change := account.Change{
+		Name: patch.Name, BaseURL: patch.BaseURL, SaveDuplicates: patch.SaveDuplicates,
+		Budget: patch.Budget,
+	}
 	if patch.Credentials != nil {
 		c := patch.Credentials.split()
 		change.Credentials = &c

@@ -107,7 +107,8 @@ func TestLive_ABudgetIsKeptTo(t *testing.T) {
 				Errors []struct{ Pointer string }
 			}
 			a.into(&p)
-			if a.status != 400 || p.Code != "budget_malformed" || len(p.Errors) != 1 || p.Errors[0].Pointer != "/budget/"+wrong.field {
+			if a.status != 400 || p.Code != "budget_malformed" || len(p.Errors) != 1 ||
+				p.Errors[0].Pointer != "/budget/"+wrong.field {
 				t.Errorf("%v: %d %s", wrong.budget, a.status, a.body)
 			}
 		}

@@ -10,7 +10,8 @@ import (
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	granted := crm.Limits{
-		ReadBatch: 100, BurstCalls: 190, BurstWindow: 10 * time.Second, SearchCalls: 5, SearchWindow: time.Second, DailyCalls: 1000,
+		ReadBatch: 100, BurstCalls: 190, BurstWindow: 10 * time.Second, SearchCalls: 5, SearchWindow: time.Second,
+		DailyCalls: 1000,
 	}
 	with := func(burst, search, daily, own int, in time.Duration) crm.Limits {
 		l := granted

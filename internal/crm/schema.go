@@ -183,7 +183,7 @@ type Limits struct {
 	SearchCalls  int           // searches (Changes, BatchFind) per SearchWindow, apart; 0 = none published
 	SearchWindow time.Duration // rolling
 	DailyCalls   int           // calls per day; 0 = none published
-	OwnCalls     int           // calls of every kind per OwnWindow that a setting of the account allows; 0 = see the others
+	OwnCalls     int           // calls of every kind per OwnWindow, by the account's setting; 0 = none set
 	OwnWindow    time.Duration // rolling
 	IndexLag     time.Duration // until a new record shows in searches
 }

@@ -178,7 +178,11 @@ func (s *session) strain(l load, side crm.Side, asked int) (windows float64) {
 	for _, w := range []struct {
 		calls, of int
 		in        time.Duration
-	}{{n.one, lim.BurstCalls, lim.BurstWindow}, {n.find, lim.SearchCalls, lim.SearchWindow}, {all, lim.OwnCalls, lim.OwnWindow}} {
+	}{
+		{n.one, lim.BurstCalls, lim.BurstWindow},
+		{n.find, lim.SearchCalls, lim.SearchWindow},
+		{all, lim.OwnCalls, lim.OwnWindow},
+	} {
 		if w.of > 0 && w.in > connector.LongestTurn {
 			windows = max(windows, 4*float64(w.calls)/float64(3*connector.ForBulk(w.of)))
 		}
