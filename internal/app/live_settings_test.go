@@ -631,6 +631,9 @@ var beside = map[string]map[string]shown{
 			a: `"token"`, b: `"basic"`, see: tested(`{"credentials":{"kind":%s,"token":"` + hubspotfake.PrivateToken + `"}}`),
 		},
 		"save_duplicates": {a: "false", b: "true", see: doubled},
+		"budget.share":    {a: "0.5", b: "1", see: halved},
+		"budget.calls":    {a: "2", b: "5", see: spent(`{"budget":{"calls":%s,"window":"30s"}}`)},
+		"budget.window":   {a: `"30s"`, b: `"10m"`, see: spent(`{"budget":{"calls":2,"window":%s}}`)},
 	},
 	"/v1/workspace": {
 		"name":      {inert: "a name for people"},
@@ -651,6 +654,34 @@ func tested(patch string) func(w *shop) string {
 		}
 		return fmt.Sprint(w.must(200, "POST", at+"/test", nil)["ok"])
 	}
+}
+
+// spent counts the calls that an account makes, of more than it may.
+func spent(patch string) func(w *shop) string {
+	return func(w *shop) string {
+		w.open()
+		id := w.person(crm.Left, "pam")
+		w.start()
+		w.patch("/v1/accounts/"+string(w.left), fmt.Sprintf(patch, w.value))
+		defer w.patch("/v1/accounts/"+string(w.left), `{"budget":{}}`)
+		w.move(time.Hour) // what was used before is over
+		w.hub.Core().ResetRequests()
+		for range 2 {
+			for range 8 {
+				w.do("GET", w.record(crm.Left, id)+"/explain", nil)
+			}
+			w.move(2 * time.Minute)
+		}
+		return fmt.Sprint(w.hub.Core().Requests().Total)
+	}
+}
+
+// halved reads what an account keeps to: see TestLive_ABudgetIsKeptTo.
+func halved(w *shop) string {
+	at := "/v1/accounts/" + string(w.left)
+	w.patch(at, fmt.Sprintf(`{"budget":{"share":%s}}`, w.value))
+	defer w.patch(at, `{"budget":{}}`)
+	return fmt.Sprint(w.must(200, "GET", at, nil)["limits"])
 }
 
 // doubled makes somebody whom a rule of the org takes for a double.
